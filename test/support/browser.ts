@@ -88,7 +88,7 @@ export async function signIn(page: Page): Promise<void> {
   await page.getByRole("heading", { name: "Overview" }).waitFor()
 }
 
-/** Saves a picture to be looked at: `SCREENSHOTS=docs/images npx vitest run --project browser`. */
+/** Saves a picture to be looked at: `SCREENSHOTS=<folder> npx vitest run --project browser`. */
 export async function picture(page: Page, name: string, colorScheme: ColorScheme): Promise<void> {
   const folder = process.env.SCREENSHOTS
   if (folder === undefined) return

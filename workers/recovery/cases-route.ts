@@ -28,6 +28,7 @@ import { actOnCases, BULK_CASES_MAX } from "./bulk-cases.ts"
 import { caseFilters, hasFittingSort, SORT_EXPECTED } from "./case-filters.ts"
 import { closeCase } from "./close-case.ts"
 import { idempotencyKey, sendManualNudge } from "./nudges/manual-nudge.ts"
+import { type ReadMessage, readMessages } from "./nudges/read-messages.ts"
 
 /** Enough for a sentence. */
 const NOTE_CHARS_MAX = 500
@@ -74,6 +75,11 @@ export const cases = new Hono<AppEnv>()
       nudges: nudges.map(showNudge),
       timeline: timeline.map(showFact),
     })
+  })
+  .get("/:id/messages", withPermission("contacts:read"), validId(), async (c) => {
+    const found = await readMessages(c.get("services"), c.get("principal").companyId, c.req.valid("param").id)
+    if (found === null) throw noSuchCase()
+    return c.json({ data: found.map(showMessage), nextCursor: null })
   })
   .post("/bulk", withPermission("cases:write"), validJson(bulkBody), async (c) => {
     const services = c.get("services")
@@ -199,6 +205,18 @@ export const showNudge = (nudge: {
 /** `sending` is internal: clients see `planned` until the nudge is settled. */
 export const publicNudgeStatus = (status: NudgeStatus): Exclude<NudgeStatus, "sending"> =>
   status === "sending" ? "planned" : status
+
+const showMessage = ({ nudge, asOf, content, template }: ReadMessage) => ({
+  nudgeId: nudge.id,
+  step: nudge.step,
+  channel: nudge.channel,
+  status: nudge.status,
+  sentAt: nudge.sentAt,
+  asOf,
+  subject: content?.subject ?? null,
+  text: content?.text ?? null,
+  template,
+})
 
 const showFact = ({ body, id, occurredAt, recordedAt }: TimelineEntry) => ({
   id,

@@ -1,5 +1,5 @@
 /** Blind indexes of addresses, and persons: the customers of a company who share an address. */
-import { sql } from "drizzle-orm"
+import { type SQL, sql } from "drizzle-orm"
 import type { AddressIndex } from "../../../shared/contact/address-index.ts"
 import type { StoredBranding } from "../../../shared/domain/messaging/branding.ts"
 import type { Template } from "../../../shared/domain/messaging/templates/templates.ts"
@@ -65,7 +65,7 @@ const MESSAGE_HISTORY_MS = 400 * 86_400_000
 export const messagesSince = (now: Date): string => new Date(now.getTime() - MESSAGE_HISTORY_MS).toISOString()
 
 /** Statement: the other customers who share an address with this one; `personFrom` reads its result. */
-const personStatement = (db: Db, customerId: string, now: Date) =>
+const personStatement = (db: Db, customerId: string | SQL, now: Date) =>
   db.execute<PersonRow>(sql`select read_person(${customerId}, ${messagesSince(now)}) as person`)
 
 /** The person that `read_person` returned. */
@@ -99,13 +99,28 @@ export async function startPersonStream(
   customerId: string,
   now: Date,
 ): Promise<PersonReading | null> {
-  const [stream, person, approved, templates, branding] = await inCompany(db, companyId, [
+  const results = await inCompany(db, companyId, personStreamStatements(db, customerId, now))
+  return personReadingFrom(companyId, results)
+}
+
+/** Statements of `startPersonStream`, for a batch; `personReadingFrom` reads their results. */
+export const personStreamStatements = (db: Db, customerId: string | SQL, now: Date) =>
+  [
     streamStatement(db, customerId, { whole: true }),
     personStatement(db, customerId, now),
     approvedStatement(db),
     templatesStatement(db),
     brandingStatement(db),
-  ])
+  ] as const
+
+type ResultsOf<T extends readonly unknown[]> = { readonly [Place in keyof T]: Awaited<T[Place]> }
+type PersonStreamResults = ResultsOf<ReturnType<typeof personStreamStatements>>
+
+/** The reading of these results; null when there is no such customer. */
+export function personReadingFrom(
+  companyId: string,
+  [stream, person, approved, templates, branding]: PersonStreamResults,
+): PersonReading | null {
   const read = streamFrom(companyId, stream)
   if (read === null) return null
   const company = {

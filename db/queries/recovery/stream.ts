@@ -2,7 +2,7 @@
  * A customer's stream: records deliveries and reads the stream, one round trip each. Over 300 lines because all functions that
  * record events share the format of events and of streams.
  */
-import { sql } from "drizzle-orm"
+import { type SQL, sql } from "drizzle-orm"
 import { toBase64 } from "../../../shared/crypto/bytes.ts"
 import {
   type Fact,
@@ -283,7 +283,7 @@ export async function startStream(
 }
 
 /** Statement of `startStream`, for a batch; `streamFrom` reads its result. */
-export const streamStatement = (db: Db, customerId: string, { whole }: { readonly whole: boolean }) =>
+export const streamStatement = (db: Db, customerId: string | SQL, { whole }: { readonly whole: boolean }) =>
   db.execute<StreamRow>(sql`select read_stream(${customerId}, ${!whole}) as stream`)
 
 /** The stream that `streamStatement` read; null when there is no such customer. */

@@ -2,7 +2,7 @@
  * Scores of customers: the latest one of each, and the log of all predictions. One file, because both are written in one
  * transaction and share their types.
  */
-import { and, desc, eq, inArray, sql } from "drizzle-orm"
+import { and, desc, eq, inArray, type SQL, sql } from "drizzle-orm"
 import type { SubscriptionState } from "../../../shared/domain/state.ts"
 import { type Db, inCompany } from "../../client.ts"
 import { customerScores, predictions } from "../../schema/scoring.ts"
@@ -187,11 +187,11 @@ export async function invalidateScores(db: Db, companyId: string, customerIds: r
   ])
 }
 
-/** A page of a customer's predictions, without shadows, newest first. `customerId` is our id. */
+/** A page of a customer's predictions, without shadows, newest first. `customerId` is our id, or `customerNamed`. */
 export async function listPredictions(
   db: Db,
   companyId: string,
-  customerId: string,
+  customerId: string | SQL,
   page: PageRequest,
 ): Promise<Page<PredictionRow>> {
   const { after } = page

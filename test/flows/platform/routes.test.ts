@@ -47,6 +47,7 @@ const NAMES: Readonly<Record<string, { readonly of: Own; readonly body?: object 
   "GET /api/events/:id/payload": { of: "event" },
   "POST /api/events/:id/replay": { of: "event" },
   "GET /api/cases/:id": { of: "case" },
+  "GET /api/cases/:id/messages": { of: "case" },
   "POST /api/cases/:id/nudge": { of: "case" },
   "POST /api/cases/:id/close": { of: "case" },
   "DELETE /api/views/:id": { of: "view" },

@@ -9,6 +9,7 @@ import {
   type ConsentRow,
   type CustomerFilter,
   type CustomerRow,
+  customerNamed,
   findCustomers,
   listCustomers,
   readCustomer,
@@ -135,9 +136,12 @@ export const customers = new Hono<AppEnv>()
     const { companyId } = c.get("principal")
     const { page } = splitPage(c.req.valid("query"))
     const name = c.req.valid("param").id
-    const customer = (await findCustomers(db, companyId, [name])).get(name)
-    if (customer === undefined) throw new AppError("NOT_FOUND", "There is no such customer.")
-    return c.json(listOf(await listPredictions(db, companyId, customer.id, page), showPrediction))
+    const [customers, found] = await Promise.all([
+      findCustomers(db, companyId, [name]),
+      listPredictions(db, companyId, customerNamed(name), page),
+    ])
+    if (!customers.has(name)) throw new AppError("NOT_FOUND", "There is no such customer.")
+    return c.json(listOf(found, showPrediction))
   })
   .get("/:id/milestones", withPermission("customers:read"), validId(), async (c) => {
     const { db } = c.get("services")

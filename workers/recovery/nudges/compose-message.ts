@@ -37,6 +37,18 @@ const LINK_DAYS = 30
 /** An unsubscribe link must work as long as somebody may still have the message. */
 const UNSUBSCRIBE_DAYS = 400
 
+/** When a message is composed, and the last part of its links: who has it may do what the links are for. */
+export interface Composition {
+  readonly now: Instant
+  readonly token: (purpose: "link" | "unsubscribe") => Promise<string>
+}
+
+/** A message that is about to be sent. */
+const toBeSent = (services: Services, stream: Stream, nudge: Nudge): Composition => ({
+  now: services.now().toISOString(),
+  token: (purpose) => signedToken(services, stream, nudge, purpose),
+})
+
 /**
  * The message of a nudge with its address; null when the customer has no usable address on this channel: none, a phone
  * number of an unknown country, or a text message too short for its link.
@@ -46,6 +58,7 @@ export async function composeMessage(
   stream: PersonStream,
   nudge: Nudge,
   incentive: Incentive | null,
+  { now, token }: Composition = toBeSent(services, stream, nudge),
 ): Promise<Message | null> {
   const { config } = services
   const state = stateOf(stream)
@@ -60,8 +73,8 @@ export async function composeMessage(
   const { base, isTrusted } = await senderOf(services, stream.companyId, nudge.channel)
   // Only e-mails show it.
   const branding = nudge.channel === "email" ? shownBranding(stream.branding, isTrusted) : null
-  const link = `${base}/r/${await token(services, stream, nudge, "link", LINK_DAYS)}`
-  const unsubscribeUrl = `${base}/unsubscribe/${await token(services, stream, nudge, "unsubscribe", UNSUBSCRIBE_DAYS)}`
+  const link = `${base}/r/${await token("link")}`
+  const unsubscribeUrl = `${base}/unsubscribe/${await token("unsubscribe")}`
   const { currency } = recoveryCase
   const amountMinor = owedMinorOf(recoveryCase)
   const rendered = renderNudge({
@@ -72,7 +85,7 @@ export async function composeMessage(
     bills: totalsByCurrency(openBillsOf({ state, recoveryCase, person: stream.person })),
     nextAttemptAt: paymentOf(state, recoveryCase.invoiceId)?.nextAttemptAt ?? null,
     endsAt: endOf(state, recoveryCase),
-    now: services.now().toISOString(),
+    now,
     timeZone: state.profile.timeZone,
     brandName: shownBrand({
       brandName: settings.brandName,
@@ -166,12 +179,14 @@ function addressOf(
   }
 }
 
-const token = (
+const DAYS = { link: LINK_DAYS, unsubscribe: UNSUBSCRIBE_DAYS } as const
+
+/** The last part of a link of a message to this customer. */
+export const signedToken = (
   { config, now }: Services,
   { companyId, customer }: Stream,
   nudge: Nudge,
-  purpose: "link" | "unsubscribe",
-  days: number,
+  purpose: keyof typeof DAYS,
 ): Promise<string> =>
   signToken(config.keys.tokenSigning, {
     purpose,
@@ -179,7 +194,7 @@ const token = (
     customerId: customer.id,
     caseId: nudge.caseId,
     nudgeId: nudge.id,
-    expiresAtSeconds: Math.floor(now().getTime() / 1000) + days * 86_400,
+    expiresAtSeconds: Math.floor(now().getTime() / 1000) + DAYS[purpose] * 86_400,
   })
 
 /** The alert to the team, with a link to the case in the dashboard. */

@@ -70,6 +70,23 @@ const recoveryCase = z.strictObject(caseFields).meta({ id: "Case" })
 
 const nudge = z.strictObject(nudgeFields).meta({ id: "Nudge" })
 
+const message = z
+  .strictObject({
+    nudgeId: z.string(),
+    step: nudgeFields.step,
+    channel,
+    status: z.enum(["planned", "sending", "sent", "failed", "suppressed", "unknown"]),
+    sentAt: instant.nullable(),
+    asOf: instant.describe("Composed from what was known then"),
+    subject: z.string().nullable().describe("Null, like `text`: the customer has no address on this channel"),
+    text: z.string().nullable(),
+    template: z
+      .strictObject({ id: z.string(), version: z.int(), variant: z.string().optional() })
+      .nullable()
+      .describe("The company's own words that it was sent with; null: the shipped ones"),
+  })
+  .meta({ id: "Message" })
+
 const health = z
   .strictObject({
     status: z.enum(["scored", "not_scored"]),
@@ -126,6 +143,11 @@ export const RECOVERY = {
   "GET /api/cases/:id": {
     summary: "One case with its nudges and its timeline",
     answers: ok(z.strictObject({ ...caseFields, nudges: z.array(nudge), timeline: z.array(fact) })),
+  },
+  "GET /api/cases/:id/messages": {
+    summary:
+      "The messages of a case as they were read, and the planned ones as they would be sent now; links are left out",
+    answers: ok(listOf(message)),
   },
   "POST /api/cases/bulk": {
     summary: "Sends a manual nudge for many cases or closes them; a dry run says whom it reaches and whom not",

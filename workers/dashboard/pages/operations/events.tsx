@@ -166,9 +166,11 @@ const EventPage: FC<{
     {viewer.can("events:payload") && !isUnmapped(one) && (
       <Panel title="Payload" note="What the provider sent, with names and addresses. Every reading is logged.">
         {payload === null ? (
-          <a class="button quiet" href={`${pathOf(one.id)}/payload`}>
-            Show the payload
-          </a>
+          <p>
+            <a class="button quiet" href={`${pathOf(one.id)}/payload`}>
+              Show the payload
+            </a>
+          </p>
         ) : (
           <section class="scroll" aria-label="Payload" tabindex={0}>
             <pre>{indented(payload)}</pre>

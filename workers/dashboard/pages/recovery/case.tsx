@@ -2,18 +2,26 @@
 import type { FC } from "hono/jsx"
 import type { AnswerOf } from "../../../reference/answers/all.ts"
 import { CaseStatus, inWords, KIND_NAMES } from "../../parts/cases.tsx"
+import { sentenceOf, type TimelineFact } from "../../parts/fact-sentences.ts"
 import { NUDGE_TONES } from "../../parts/nudges.ts"
 import { Badge, Heading, Live, Panel, PostForm, Table, Time } from "../../parts/parts.tsx"
+import { reasonsOf, type ScoreAnswer } from "../../parts/scores.ts"
 import { dateTime, money, percent, type Viewer } from "../../viewer.ts"
 
 type CaseAnswer = AnswerOf<"GET /api/cases/:id">
+type MessageAnswer = AnswerOf<"GET /api/cases/:id/messages">["data"][number]
+
 export const CasePage: FC<{
   readonly viewer: Viewer
   readonly now: Date
   readonly one: CaseAnswer
+  /** Empty for a viewer who may not see names. */
+  readonly messages: readonly MessageAnswer[]
+  /** The customer's latest score. */
+  readonly score: ScoreAnswer | null
   /** The idempotency key of the form: the same form, sent twice, is one message. */
   readonly formKey: string
-}> = ({ viewer, now, one, formKey }) => {
+}> = ({ viewer, now, one, messages, score, formKey }) => {
   const path = `/dashboard/cases/${encodeURIComponent(one.id)}`
   const canAct = viewer.can("cases:write") && one.status === "open"
   return (
@@ -120,7 +128,11 @@ export const CasePage: FC<{
               { title: "Sent", cell: ({ sentAt }) => <Time viewer={viewer} at={sentAt} /> },
             ]}
           />
+          {messages.map((message) => (
+            <MessageText viewer={viewer} message={message} />
+          ))}
         </Panel>
+        {score !== null && <LatestScore viewer={viewer} now={now} score={score} customerId={one.customerId} />}
         <Panel title="Timeline">
           <ol class="story">
             {one.timeline.map((fact) => (
@@ -143,43 +155,41 @@ export const CasePage: FC<{
   )
 }
 
-type Fact = CaseAnswer["timeline"][number]
+/** The text of a message, folded away. */
+const MessageText: FC<{ readonly viewer: Viewer; readonly message: MessageAnswer }> = ({ viewer, message }) => {
+  const { step, channel, sentAt, subject, text } = message
+  return (
+    text !== null && (
+      <details>
+        <summary>
+          {step === null ? "by hand" : `day ${step}`}, {channel}:{" "}
+          {sentAt === null ? "as it would be sent now" : `as it was read on ${dateTime(viewer, sentAt)}`}
+        </summary>
+        {subject !== null && subject !== "" && <h3>{subject}</h3>}
+        <p class="message">{text}</p>
+      </details>
+    )
+  )
+}
+
+/** How likely the member is to leave, and why. */
+const LatestScore: FC<{
+  readonly viewer: Viewer
+  readonly now: Date
+  readonly score: ScoreAnswer
+  readonly customerId: string
+}> = ({ viewer, now, score, customerId }) => (
+  <Panel title="Score">
+    <p>
+      <strong>{percent(viewer, score.probability, 1)}</strong> probability of leaving,{" "}
+      <Time viewer={viewer} at={score.asOf} now={now} />, because of: {reasonsOf(score)}.{" "}
+      <a href={`/dashboard/customers/${encodeURIComponent(customerId)}`}>All scores</a>
+    </p>
+  </Panel>
+)
 
 /** Providers deliver within a minute; a later delivery is shown as late. */
 const LATE_MS = 60_000
 
-const isLate = ({ occurredAt, recordedAt }: Fact): boolean => Date.parse(recordedAt) - Date.parse(occurredAt) > LATE_MS
-
-const SENTENCES: Readonly<Record<string, string>> = {
-  payment_failed: "A payment failed",
-  payment_succeeded: "The payment succeeded",
-  payment_refunded: "The payment was refunded",
-  subscription_changed: "The subscription changed",
-  subscription_ended: "The subscription ended",
-  nudge_planned: "A message was planned",
-  nudge_sent: "A message was sent",
-  nudge_failed: "A message could not be sent",
-  nudge_suppressed: "A message was not sent",
-  link_clicked: "The member opened the link",
-  opted_out: "The member asked for no more messages",
-  incentive_applied: "An incentive was applied",
-  variant_assigned: "The words of the messages were drawn",
-  case_assigned: "The case was drawn for the hold-out or not",
-  case_closed_by_operator: "The case was closed manually",
-  case_lapsed: "The case lapsed without news",
-}
-
-/** A fact as a sentence, with the details that its kind has. */
-function sentenceOf(viewer: Viewer, fact: Fact): string {
-  const { amountMinor, currency, declineCode, channel, reason, arm, variant } = fact
-  const details = [
-    typeof amountMinor === "number" && typeof currency === "string" && money(viewer, amountMinor, currency),
-    typeof declineCode === "string" && inWords(declineCode),
-    typeof channel === "string" && channel,
-    typeof reason === "string" && inWords(reason),
-    typeof arm === "string" && inWords(arm),
-    typeof variant === "string" && variant,
-  ].filter((detail) => detail !== false)
-  const sentence = SENTENCES[fact.kind] ?? inWords(fact.kind)
-  return details.length === 0 ? sentence : `${sentence}: ${details.join(", ")}`
-}
+const isLate = ({ occurredAt, recordedAt }: TimelineFact): boolean =>
+  Date.parse(recordedAt) - Date.parse(occurredAt) > LATE_MS

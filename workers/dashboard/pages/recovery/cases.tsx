@@ -47,8 +47,21 @@ export const cases = new Hono<DashboardEnv>()
   )
   .get("/export", (c) => exportOf(c, "cases", (query) => c.get("ask")("GET /api/cases", { query }), CASE_COLUMNS))
   .get("/:id", async (c) => {
-    const one = await c.get("ask")("GET /api/cases/:id", { params: c.req.param() })
-    return showLive(c, "Case", PATH, <CasePage {...frameOf(c)} one={one} formKey={c.get("services").newId()} />)
+    const ask = c.get("ask")
+    const params = c.req.param()
+    const [one, messages] = await Promise.all([
+      ask("GET /api/cases/:id", { params }),
+      c.get("viewer").can("contacts:read") ? ask("GET /api/cases/:id/messages", { params }) : { data: [] },
+    ])
+    const latest = { params: { id: one.customerId }, query: { limit: 1 } }
+    const scores = await ask("GET /api/customers/:id/scores", latest)
+    const formKey = c.get("services").newId()
+    return showLive(
+      c,
+      "Case",
+      PATH,
+      <CasePage {...frameOf(c)} one={one} messages={messages.data} score={scores.data[0] ?? null} formKey={formKey} />,
+    )
   })
   .post("/bulk", async (c) => {
     const form = await formData(c)

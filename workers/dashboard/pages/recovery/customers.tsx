@@ -20,6 +20,7 @@ import {
   Table,
   Time,
 } from "../../parts/parts.tsx"
+import { reasonsOf } from "../../parts/scores.ts"
 import { dateOnly, money, number, percent, type Viewer } from "../../viewer.ts"
 
 /** Scores in the chart, and those of them in the table. */
@@ -208,45 +209,45 @@ const CustomerPage: FC<{
     <Panel title="Cases">
       <CaseTable viewer={viewer} now={now} cases={cases} />
     </Panel>
-    <div class="columns">
-      <Panel title="Scores" note="Latest first, with the main reasons.">
-        {lineChart(
+    <Panel title="Scores" note="Latest first, with the main reasons.">
+      {lineChart(
+        {
+          id: "scores",
+          title: "Probability of leaving",
+          description: "Each score of the customer, with the range in which the probability lies.",
+        },
+        scores.toReversed().flatMap(({ asOf, probability, interval }) =>
+          probability === null
+            ? []
+            : [
+                {
+                  at: Date.parse(asOf),
+                  value: probability,
+                  ...(interval && { low: interval.low, high: interval.high }),
+                },
+              ],
+        ),
+        {
+          time: (at) => dateOnly(viewer, new Date(at).toISOString()),
+          value: (probability) => percent(viewer, probability, 1),
+        },
+      )}
+      <Table
+        caption="Scores"
+        rows={scores.slice(0, SCORES_SHOWN)}
+        empty="No score is recorded."
+        columns={[
+          { title: "When", cell: ({ asOf }) => <Time viewer={viewer} at={asOf} now={now} /> },
           {
-            id: "scores",
             title: "Probability of leaving",
-            description: "Each score of the customer, with the range in which the probability lies.",
+            isNumber: true,
+            cell: ({ probability }) => percent(viewer, probability, 1),
           },
-          scores.toReversed().flatMap(({ asOf, probability, interval }) =>
-            probability === null
-              ? []
-              : [
-                  {
-                    at: Date.parse(asOf),
-                    value: probability,
-                    ...(interval && { low: interval.low, high: interval.high }),
-                  },
-                ],
-          ),
-          {
-            time: (at) => dateOnly(viewer, new Date(at).toISOString()),
-            value: (probability) => percent(viewer, probability, 1),
-          },
-        )}
-        <Table
-          caption="Scores"
-          rows={scores.slice(0, SCORES_SHOWN)}
-          empty="No score is recorded."
-          columns={[
-            { title: "When", cell: ({ asOf }) => <Time viewer={viewer} at={asOf} now={now} /> },
-            {
-              title: "Probability of leaving",
-              isNumber: true,
-              cell: ({ probability }) => percent(viewer, probability, 1),
-            },
-            { title: "Main reasons", cell: (one) => reasonsOf(one) },
-          ]}
-        />
-      </Panel>
+          { title: "Main reasons", cell: (one) => reasonsOf(one) },
+        ]}
+      />
+    </Panel>
+    <div class="columns">
       <Panel title="Consents">
         <Table
           caption="Consents"
@@ -284,12 +285,3 @@ function priceOf(viewer: Viewer, { items, currency }: Customer["subscriptions"][
   const amountMinor = amounts.reduce<number>((sum, amount) => sum + (amount ?? 0), 0)
   return `${money(viewer, amountMinor, currency)}${interval ? ` / ${interval}` : ""}`
 }
-
-type Score = AnswerOf<"GET /api/customers/:id/scores">["data"][number]
-
-/** The three strongest reasons. */
-const reasonsOf = ({ reasons }: Score): string =>
-  reasons
-    .slice(0, 3)
-    .map(({ label }) => label)
-    .join(", ") || "–"
