@@ -1,5 +1,3 @@
-import type { SQL } from "drizzle-orm"
-import { PgDialect } from "drizzle-orm/pg-core"
 import { afterEach, beforeEach, expect, test, vi } from "vitest"
 import type { Stream } from "../../../db/queries/recovery/ledger-pages.ts"
 import { EMPTY_STATE } from "../../../shared/domain/state.ts"
@@ -20,15 +18,15 @@ interface Outcome {
 /** A group whose commits end like this; `calls` are the customers of each. */
 function groupOf(members: number, outcome: (customers: readonly string[], call: number) => Outcome = () => ({})) {
   const calls: (readonly string[])[] = []
-  const execute = async (query: SQL) => {
-    const customers = new PgDialect().sqlToQuery(query).params[2] as readonly string[]
+  const query = async (_: string, parameters: readonly unknown[]) => {
+    const customers = parameters[2] as readonly string[]
     calls.push(customers)
     const { lost = [], error } = outcome(customers, calls.length)
     if (error) throw error
-    return { rows: lost.map((customer_id) => ({ customer_id, failure: "stale_version" })) }
+    return lost.map((customer_id) => ({ customer_id, failure: "stale_version" }))
   }
   const log = { warn: () => undefined }
-  const services = { db: { execute }, log, now: () => NOW, budget: createBudget(50) } as unknown as Services
+  const services = { db: { $client: { query } }, log, now: () => NOW, budget: createBudget(50) } as unknown as Services
   return { writes: new GroupWrites(services, "acme", members), calls }
 }
 
