@@ -55,6 +55,15 @@ describe("a payment case opens", () => {
     )
   })
 
+  test("and is recovered for all that was paid, also where the last payment of its parts is reported afterwards", () => {
+    const [whole, part] = [paymentSucceeded({ at: on(1) }), { amountMinor: 999, currency: "usd" }]
+    for (const at of [on(0, "23:59:59"), on(1, "10:00:01")]) {
+      expect(caseAfter(paymentFailed({ at: on(0) }), whole, paymentSucceeded({ at, ...part }))).toMatchObject({
+        ...{ status: "recovered", recoveredMinor: 1_999 },
+      })
+    }
+  })
+
   test("without an amount, and is recovered for what was paid", () => {
     const unknown = { amountMinor: null, currency: null }
     const [failure, payment] = [paymentFailed({ at: on(0), ...unknown }), paymentSucceeded({ at: on(1) })]

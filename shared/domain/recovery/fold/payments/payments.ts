@@ -30,7 +30,7 @@ export function succeed(before: CustomerState, fact: Extract<Fact, { kind: "paym
   }
   const matched = takeUnmatched(state, "succeeded", fact)
   const payment: PaymentState = {
-    ...withDetails(paymentFrom(known, fact, invoiceId), fact),
+    ...withDetails(paidFrom(known, fact, invoiceId), fact),
     status: "succeeded",
     refs: mergeRefs(known?.refs ?? [], refsOf(fact), matched.taken?.refs ?? []),
     paidAt: known?.paidAt ?? fact.occurredAt,
@@ -38,6 +38,21 @@ export function succeed(before: CustomerState, fact: Extract<Fact, { kind: "paym
   }
   const paid = markPaid(withPayment(matched.state, payment), payment)
   return recover(continueVoidedCase(paid, payment, fact.occurredAt), payment)
+}
+
+/**
+ * The paid amount only grows: an invoice states all that was paid of it, and the payment that settled it (Stripe's
+ * `invoice_payment.paid`), which may be reported afterwards, states its own part.
+ */
+function paidFrom(
+  known: PaymentState | undefined,
+  fact: Extract<Fact, { kind: "payment_succeeded" }>,
+  invoiceId: string,
+): PaymentState {
+  const payment = paymentFrom(known, fact, invoiceId)
+  const isPart =
+    known?.status === "succeeded" && known.currency === payment.currency && known.amountMinor > payment.amountMinor
+  return isPart ? { ...payment, amountMinor: known.amountMinor } : payment
 }
 
 /**
