@@ -49,15 +49,22 @@ export const related = (data: JsonObject, name: string): JsonObject => objectOf(
 const DATE_TIME =
   /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?) ?(?:(Z|UTC)|([+-]\d{2})(?::?(\d{2}))?)$/i
 
-/** A time, from a date with time and zone, or from unix seconds as a number or as text; null for anything else. */
+/**
+ * A time, from a date with time and zone, or from unix seconds or milliseconds as a number or as text; null for anything
+ * else.
+ */
 export function instantOf(value: unknown): Instant | null {
-  if (typeof value === "number") return instantOfMs(Math.floor(value * 1000))
+  if (typeof value === "number") return instantOfUnix(value)
   if (typeof value !== "string") return null
-  if (/^\d{1,12}(?:\.\d{1,9})?$/.test(value)) return instantOfMs(Math.floor(Number(value) * 1000))
+  if (/^\d{1,13}(?:\.\d{1,9})?$/.test(value)) return instantOfUnix(Number(value))
   const [, date, time, utc, hours, minutes = "00"] = DATE_TIME.exec(value) ?? []
   if (date === undefined || time === undefined) return null
   return instantOfMs(Date.parse(`${date}T${time.replace(",", ".")}${utc === undefined ? `${hours}:${minutes}` : "Z"}`))
 }
+
+/** Milliseconds are more than the last second since January 1978, so no time of this century can mean both. */
+const instantOfUnix = (value: number): Instant | null =>
+  instantOfMs(Math.floor(value > UNIX_SECONDS_MAX ? value : value * 1000))
 
 const instantOfMs = (ms: number): Instant | null =>
   ms > 0 && ms <= UNIX_SECONDS_MAX * 1000 ? new Date(ms).toISOString() : null

@@ -110,6 +110,8 @@ describe("a legacy event", () => {
     ["1790172800", "2026-09-23T14:13:20.000Z"],
     [1_790_172_800, "2026-09-23T14:13:20.000Z"],
     ["1790172800.5", "2026-09-23T14:13:20.500Z"],
+    [1_790_172_800_500, "2026-09-23T14:13:20.500Z"],
+    ["1790172800500", "2026-09-23T14:13:20.500Z"],
   ])("may have a time as %j", (written, at) => {
     const failed = fixture("v5", "payment-failed.second-attempt")
     const data = { ...(failed.data as object), next_payment_attempt: written } // an object in the fixture
