@@ -60,6 +60,12 @@ describe("a paid case is attributed to", () => {
     expect(causeAfter(failed, ...facts, paid)).toBe(cause)
   })
 
+  test("the member, where nobody charges the invoice", () => {
+    const overdue = make.paymentFailed({ at: on(0), attempt: null, collection: "manual" })
+    expect(causeAfter(overdue, paid)).toBe("customer")
+    expect(causeAfter(overdue, make.nudgeSent({ at: on(19) }), paid)).toBe("nudge")
+  })
+
   test("nobody, when it was paid out of band", () => {
     const elsewhere = make.paymentSucceeded({ at: on(20), how: "out_of_band" })
     expect(causeAfter(failed, make.nudgeSent({ at: on(19) }), make.incentiveApplied({ at: on(19) }), elsewhere)).toBe(

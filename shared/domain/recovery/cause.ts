@@ -28,8 +28,8 @@ const ATTRIBUTION_WINDOW_MS = 7 * 86_400_000
 
 /**
  * The cause of a case's end; null while it is open. A recovery is attributed to the strongest evidence, in this order: an
- * out-of-band payment, an incentive, a message or click within the seven days before, the card updater, a card that the
- * member added without being asked, the provider's retry.
+ * out-of-band payment, an incentive, a message or click within the seven days before, the card updater, the member
+ * unasked (by adding a card, or by paying an invoice that is not charged automatically), the provider's retry.
  */
 export function causeOf(recoveryCase: CaseState, state: CustomerState): Cause | null {
   const { closeReason, closedAt, newCard } = recoveryCase
@@ -47,6 +47,6 @@ export function causeOf(recoveryCase: CaseState, state: CustomerState): Cause | 
   if (state.outreach.clicks.some(isRecent) || state.outreach.sent.some(isRecent)) return "nudge"
   if (closeReason === "resumed") return "resumed"
   if (newCard === "by_provider") return "card_updater"
-  if (newCard === "by_member") return "customer"
+  if (newCard === "by_member" || recoveryCase.collection === "manual") return "customer"
   return "provider_retry"
 }
