@@ -88,6 +88,8 @@ export interface PaymentState {
   /** The largest refund total that a charge reported, and the refunds with events of their own, by id. */
   readonly refundTotalMinor?: number
   readonly refunds?: Readonly<Record<string, { readonly amountMinor: number; readonly hasFailed: boolean }>>
+  /** The disputed amounts that were withdrawn, by dispute; absent: none, or the whole payment of an older state. */
+  readonly disputes?: Readonly<Record<string, number>>
   /** What had been paid and credited of the invoice when it last stated its amount; absent: nothing. */
   readonly paidPartMinor?: number
   readonly creditedMinor?: number

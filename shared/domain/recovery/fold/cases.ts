@@ -52,18 +52,21 @@ function recoveredAmountOf(recoveryCase: CaseState, { amountMinor: paidMinor }: 
 }
 
 /**
- * The case of a paid invoice: recovered by what was paid and not refunded. A full refund reverses the recovery. A one-off
- * invoice is not subscription revenue, so it recovers zero. `at` is the time of the payment or refund.
+ * The case of a paid invoice: recovered by what was paid and neither refunded nor disputed. Where nothing is left, the
+ * recovery is reversed. A one-off invoice is not subscription revenue, so it recovers zero. `at` is the time of the payment,
+ * refund or dispute.
  */
 export function settlePaidCase(recoveryCase: CaseState, payment: PaymentState, at: Instant): CaseState {
-  const keptMinor = Math.max(0, recoveredAmountOf(recoveryCase, payment) - payment.refundedMinor)
+  const disputedMinor = Object.values(payment.disputes ?? {}).reduce((sum, amount) => sum + amount, 0)
+  const keptMinor = Math.max(0, recoveredAmountOf(recoveryCase, payment) - payment.refundedMinor - disputedMinor)
   const { remainingMinor: _, ...rest } = recoveryCase
   const { amountMinor, currency } = recoveryCase.currency === null ? payment : recoveryCase
   const paid = { ...rest, amountMinor, currency }
-  if (payment.refundedMinor > 0 && keptMinor === 0) {
-    const isRefunded = recoveryCase.closeReason === "refunded" && recoveryCase.closedAt !== null
-    const closedAt = isRefunded ? recoveryCase.closedAt : at
-    return { ...paid, status: "reversed", closeReason: "refunded", closedAt, recoveredMinor: 0 }
+  if (keptMinor === 0 && payment.refundedMinor + disputedMinor > 0) {
+    const closeReason = disputedMinor > 0 ? "dispute" : "refunded"
+    const isKnown = recoveryCase.closeReason === closeReason && recoveryCase.closedAt !== null
+    const closedAt = isKnown ? recoveryCase.closedAt : at
+    return { ...paid, status: "reversed", closeReason, closedAt, recoveredMinor: 0 }
   }
   return {
     ...paid,

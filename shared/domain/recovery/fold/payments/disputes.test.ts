@@ -56,6 +56,52 @@ describe("a chargeback", () => {
   })
 })
 
+describe("a chargeback of a part", () => {
+  const part = { amountMinor: 500 }
+  const partly = disputeOpened({ at: on(5), ...part })
+  const refunded = make.refunded({ at: on(6), amountMinor: 1_499 })
+
+  test("takes only its amount, once, however often it is reported", () => {
+    const again = [
+      disputeOpened({ at: on(6), ...part }),
+      disputeClosed({ at: on(7), outcome: "lost", ...part }),
+      paymentSucceeded({ at: on(8) }),
+    ]
+    for (const facts of [[], again]) {
+      expect(casesAfter(...recovered, partly, ...facts)).toMatchObject([
+        { status: "recovered", closeReason: "paid", closedAt: on(1), recoveredMinor: 1_499, disputeId: "dp_1" },
+      ])
+    }
+  })
+
+  test("that is won gives it back", () => {
+    expect(casesAfter(...recovered, partly, disputeClosed({ at: on(30), outcome: "won", ...part }))).toMatchObject([
+      { status: "recovered", recoveredMinor: 1_999 },
+    ])
+  })
+
+  test("reverses the recovery where the rest is refunded or disputed, and being won restores its part", () => {
+    const second = disputeOpened({ at: on(6), disputeId: "dp_2", amountMinor: 1_499 })
+    for (const rest of [refunded, second]) {
+      expect(casesAfter(...recovered, partly, rest)).toMatchObject([
+        { status: "reversed", closeReason: "dispute", closedAt: on(6), recoveredMinor: 0 },
+      ])
+      expect(casesAfter(...recovered, partly, rest, disputeClosed({ at: on(30), outcome: "won" }))).toMatchObject([
+        { status: "recovered", closeReason: "paid", recoveredMinor: 500 },
+      ])
+    }
+  })
+
+  test.each([
+    ["without an amount", { amountMinor: null, currency: null }],
+    ["in another currency", { amountMinor: 500, currency: "eur" }],
+  ])("is of the whole payment %s", (_, given) => {
+    expect(casesAfter(...recovered, disputeOpened({ at: on(5), ...given }))).toMatchObject([
+      { status: "reversed", closeReason: "dispute", recoveredMinor: 0 },
+    ])
+  })
+})
+
 test("an inquiry changes nothing, whether it is opened or closed", () => {
   const inquiry = [disputeOpened({ at: on(5), isInquiry: true }), disputeClosed({ at: on(9), outcome: "withdrawn" })]
   expect(casesAfter(...recovered, ...inquiry)).toEqual(casesAfter(...recovered))
