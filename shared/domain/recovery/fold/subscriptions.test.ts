@@ -186,6 +186,7 @@ describe("a cancellation case", () => {
   test.each([
     ["a trial", { status: "trialing", trialEnd: on(7) }],
     ["a trial whose first bill fails", { status: "past_due", trialEnd: on(0) }],
+    ["a trial that ended without a payment method", { status: "paused", trialEnd: on(0), paused: "payment_failure" }],
     ["a start that was never paid", { status: "incomplete" }],
     ["a bill that the provider has given up", { status: "unpaid" }],
   ] as const)("does not open for %s", (_, fields) => {

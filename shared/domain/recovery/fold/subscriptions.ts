@@ -248,10 +248,10 @@ export function amountAtStake(
 /** A sale that was never completed, or a customer whose payments the provider has given up. */
 const NEVER_PAID_STATUSES: ReadonlySet<SubscriptionStatus> = new Set(["incomplete", "incomplete_expired", "unpaid"])
 
-/** In its trial, or failing right after it: it was never paid. */
+/** In its trial, or failing or paused right after it, for want of a payment method: it was never paid. */
 const isUnpaidFirstSale = (subscription: SubscriptionState, at: Instant): boolean =>
   (subscription.status === "trialing" && !subscription.hasPaid) ||
-  (subscription.status === "past_due" && isUnpaidTrial(subscription, at))
+  ((subscription.status === "past_due" || subscription.status === "paused") && isUnpaidTrial(subscription, at))
 
 const openCancellation = (state: CustomerState, subscriptionId: string): CaseState | undefined =>
   state.cases.find(
