@@ -10,10 +10,15 @@ const changed = (day: number, amountMinor: number, given: object = {}) =>
   make.invoiceChanged({ at: on(day), amountMinor, ...given })
 const credited = (day: number, amountMinor: number, given: object = {}) =>
   make.invoiceCredited({ at: on(day), amountMinor, ...given })
-const partPaid = (day: number, amountMinor: number, partId = "part_1"): Fact => ({
+const partPaid = (
+  day: number,
+  amountMinor: number,
+  partId = "part_1",
+  paymentIntentId: string | null = null,
+): Fact => ({
   kind: "invoice_part_paid",
   ...{ invoiceId: "in_1", subscriptionId: "sub_1", partId, amountMinor, currency: "usd" },
-  ...{ chargeId: null, paymentIntentId: null, id: `${partId}_${day}`, occurredAt: on(day) },
+  ...{ chargeId: null, paymentIntentId, id: `${partId}_${day}`, occurredAt: on(day) },
 })
 const stateAfter = (...facts: readonly Fact[]) => {
   const state = rebuild(facts)
@@ -119,5 +124,23 @@ describe("changes of an invoice", () => {
     expect(stateAfter(first, changed(3, 10))).toMatchObject({ payment: { status: "failed", amountMinor: 10 } })
     expect(stateAfter(first, changed(3, 10)).entry).toBeUndefined()
     expect(stateAfter(first, credited(3, 10)).payment).toMatchObject({ credits: { cn_1: 10 } })
+  })
+})
+
+describe("the payment of a part", () => {
+  const partOn = (day: number) => partPaid(day, 300, "part_1", "pi_part")
+  const paid = make.paymentSucceeded({ at: on(3), amountMinor: 1_000 })
+  const ofPart = { invoiceId: null, subscriptionId: null, paymentIntentId: "pi_part", amountMinor: 300 }
+
+  test.each([
+    ["before the rest", [partOn(2), paid]],
+    ["after the invoice", [paid, partOn(4)]],
+  ])("that is refunded or disputed takes it from the recovery, where it is reported %s", (_, facts) => {
+    expect(stateAfter(failed, ...facts, make.refunded({ at: on(5), ...ofPart })).entry).toMatchObject({
+      ...{ status: "recovered", recoveredMinor: 700 },
+    })
+    expect(stateAfter(failed, ...facts, make.disputeOpened({ at: on(5), ...ofPart })).entry).toMatchObject({
+      ...{ status: "recovered", recoveredMinor: 700 },
+    })
   })
 })

@@ -7,7 +7,7 @@ import { type CaseState, type CustomerState, type PaymentState, paymentOf } from
 import { BOUNDS } from "../bounds.ts"
 import { close, withCase } from "../cases.ts"
 import { withBoundedEntry } from "../records.ts"
-import { caseOf, withPayment } from "./payment-matching.ts"
+import { caseOf, mergeRefs, refsOf, withPayment } from "./payment-matching.ts"
 
 /** The invoice states its current amount. */
 export function changeInvoice(state: CustomerState, fact: Extract<Fact, { kind: "invoice_changed" }>): CustomerState {
@@ -40,13 +40,18 @@ export function creditInvoice(state: CustomerState, fact: Extract<Fact, { kind: 
   return updateAmountOwed(withPayment(state, payment), payment, fact.occurredAt)
 }
 
-/** A part of the invoice was paid; the invoice's own event reports full payment. */
+/**
+ * A part of the invoice was paid; the invoice's own event reports full payment. A refund or dispute of the part names its
+ * payment, so that is linked to the invoice, also once all is paid.
+ */
 export function recordPartPayment(
   state: CustomerState,
   fact: Extract<Fact, { kind: "invoice_part_paid" }>,
 ): CustomerState {
-  const before = paymentOf(state, fact.invoiceId)
-  if (!before || before.status === "succeeded" || before.status === "voided") return state
+  const known = paymentOf(state, fact.invoiceId)
+  if (!known || known.status === "voided") return state
+  const before = { ...known, refs: mergeRefs(known.refs, refsOf(fact)) }
+  if (before.status === "succeeded") return withPayment(state, before)
   const payment = {
     ...before,
     parts: withBoundedEntry(before.parts, fact.partId, fact.amountMinor, BOUNDS.partsOfInvoice),
