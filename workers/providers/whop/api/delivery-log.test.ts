@@ -111,6 +111,16 @@ describe("the delivery log", () => {
     ])
   })
 
+  test("ends where a page repeats its own cursor, and so do the objects and the memberships", async () => {
+    const { api, requests } = apiWith(({ pathname, searchParams }) => {
+      if (pathname.endsWith("/webhooks")) return page([hook("hook_1", OUR_URL, { enabled: false })])
+      return page([], searchParams.get("after") ?? "c1")
+    })
+    expect(await readAll(api)).toEqual([])
+    expect(requests).toHaveLength(9)
+    expect(await api.listSubscriptions({ cursor: "c1", limit: 10 })).toMatchObject({ cursor: null })
+  })
+
   test("that fails in another way is an error, and not an empty list", async () => {
     for (const [status, retry] of [
       [429, true],

@@ -50,7 +50,7 @@ const endpoints = pageOf(
   z.looseObject({ id: z.string(), api_version: z.string(), url: z.string(), enabled: z.boolean() }),
 )
 const deliveries = pageOf(z.looseObject({ request_body: z.unknown(), sent_at: z.string() }))
-const body = z.lazy(() => z.looseObject({ id: z.string(), type: z.string(), timestamp: z.string() }))
+const body = z.lazy(() => z.looseObject({ id: z.string(), type: z.string(), timestamp: z.unknown() }))
 
 /** The sources that are still to be read, and the position in the first of them. */
 const position = z.lazy(() => z.object({ sources: z.array(z.string()).min(1), after: z.string().nullable() }))
@@ -117,7 +117,7 @@ export function whopHistory(
         .flatMap(({ request_body: sent }) => deliveredEvent(sent, companyId))
         .map((event) => [event.providerEventId, event]),
     )
-    return { events: [...events.values()], after: isAtEnd ? null : nextOf(info) }
+    return { events: [...events.values()], after: isAtEnd ? null : nextOf(info, after) }
   }
 
   async function readObjects(source: ObjectSource, request: EventsRequest, after: string | null) {
@@ -130,7 +130,7 @@ export function whopHistory(
     const { data, page_info: info } = await getList(`/${source}?${query}`, objects)
     const own = data.filter((object) => isOfCompany(object, companyId))
     const events = own.flatMap((object) => OBJECT_SOURCES[source](object, companyId))
-    return { events: events.filter((event) => isBetween(event, since, until)), after: nextOf(info) }
+    return { events: events.filter((event) => isBetween(event, since, until)), after: nextOf(info, after) }
   }
 
   return {
@@ -152,7 +152,7 @@ export function whopHistory(
       const current = own.filter(({ status }) => status !== "canceled" && status !== "expired")
       return {
         subscriptions: current.map((object) => asSubscription(object, companyId)),
-        cursor: nextOf(info),
+        cursor: nextOf(info, cursor),
       }
     },
 
@@ -168,9 +168,12 @@ export function whopHistory(
   }
 }
 
-/** An end cursor means that there is a next page, unless `has_next_page` is false. */
-const nextOf = ({ end_cursor: end, has_next_page: hasNext }: z.output<typeof pageInfo>): string | null =>
-  hasNext === false ? null : (end ?? null)
+/**
+ * An end cursor means that there is a next page, unless `has_next_page` is false, or it is the cursor of this page: that would
+ * be read for ever.
+ */
+const nextOf = ({ end_cursor: end, has_next_page: hasNext }: z.output<typeof pageInfo>, after: string | null) =>
+  hasNext === false || end === after ? null : (end ?? null)
 
 /** Whether an endpoint is ours: at the URL itself, or below it where it names a company. */
 function isWithin(url: string, webhookUrl: string): boolean {
