@@ -15,7 +15,7 @@ import {
 } from "../../shared/domain/interventions/lift.ts"
 import type { CaseKind } from "../../shared/domain/state.ts"
 import { withPermission } from "../platform/http/auth.ts"
-import { idText, validQuery } from "../platform/http/request.ts"
+import { currencyText, idText, validQuery } from "../platform/http/request.ts"
 import type { AppEnv } from "../platform/services.ts"
 import { requireSegment } from "./segments-route.ts"
 import { compareVariants } from "./variants.ts"
@@ -32,11 +32,7 @@ const query = z.lazy(() =>
   z.strictObject({
     kind: z.enum(KINDS).optional(),
     segmentId: idText.optional(),
-    currency: z
-      .string()
-      .regex(/^[A-Za-z]{3}$/, "expected an ISO 4217 code")
-      .transform((code) => code.toLowerCase())
-      .optional(),
+    currency: currencyText.optional(),
     from: instant.optional(),
     to: instant.optional(),
     horizonDays: z

@@ -4,7 +4,7 @@ import { PROVIDERS } from "../../shared/domain/facts.ts"
 import { CASE_SORTS, CASE_STATUSES, type CaseSort, canSortCases } from "../../shared/domain/recovery/case-sorts.ts"
 import { MEMBER_CHANNELS } from "../../shared/domain/settings.ts"
 import type { CaseKind, CaseStatus } from "../../shared/domain/state.ts"
-import { idText } from "../platform/http/request.ts"
+import { currencyText, idText } from "../platform/http/request.ts"
 
 const KINDS = ["payment", "cancellation", "at_risk"] as const satisfies CaseKind[]
 
@@ -17,11 +17,7 @@ export const caseFilters = {
   invoiceId: idText.optional(),
   declineCode: idText.optional(),
   cause: idText.optional(),
-  currency: z
-    .string()
-    .regex(/^[A-Za-z]{3}$/, "expected an ISO 4217 code")
-    .transform((code) => code.toLowerCase())
-    .optional(),
+  currency: currencyText.optional(),
   /** Of a message that was sent. */
   channel: z.enum(MEMBER_CHANNELS).optional(),
   amountMinorMin: z

@@ -198,6 +198,7 @@ describe("filters", () => {
     ["/api/cases?status=lost", 0],
     ["/api/cases?status=open&provider=whop", 1],
     ["/api/cases?provider=whop&currency=USD", 1],
+    ["/api/cases?currency=whop_usd", 0],
     ["/api/cases?kind=cancellation", 0],
     ["/api/cases?customerId=cus_page05", 1],
     ["/api/cases?customerId=stripe_cus_page05", 1],

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest"
 import * as z from "zod"
 import { problem } from "../errors.ts"
 import type { AppEnv } from "../services.ts"
-import { firstIssue, idText, isJson, pageFields, validId, validJson, validQuery } from "./request.ts"
+import { currencyText, firstIssue, idText, isJson, pageFields, validId, validJson, validQuery } from "./request.ts"
 
 test.each([
   ["application/json", true],
@@ -33,6 +33,13 @@ test("a page has fifty rows by default, and 200 at most", () => {
 test("ids are text without control characters", () => {
   expect(idText.safeParse("payment_in_1").success).toBe(true)
   for (const id of ["", "a\0b", "a\r\nb", "\ud800", "a".repeat(401)]) expect(idText.safeParse(id).success).toBe(false)
+})
+
+test("a currency is any that amounts have, in lower case", () => {
+  for (const code of ["usd", "EUR", "usdt", "WHOP_USD", "whop_usd"]) {
+    expect(currencyText.parse(code)).toBe(code.toLowerCase())
+  }
+  for (const code of ["", "us", "dollars", "u$d", "usd_"]) expect(currencyText.safeParse(code).success).toBe(false)
 })
 
 const faultIn = (value: unknown, schema: z.ZodType): string => {

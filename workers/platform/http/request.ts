@@ -23,6 +23,12 @@ export const idText = z
   .max(400)
   .regex(/^[^\p{Cc}\p{Cs}]+$/u, "expected an id")
 
+/** A currency as the amounts have it: an ISO code, the longer one of a cryptocurrency, or Whop's balance; in any case. */
+export const currencyText = z
+  .string()
+  .regex(/^(?:[A-Za-z]{3,5}|whop_usd|WHOP_USD)$/, "expected a currency, such as usd")
+  .transform((code) => code.toLowerCase())
+
 /** The reason of a change: one plain line, stored with the change permanently. */
 export const reasonText = z
   .string()
