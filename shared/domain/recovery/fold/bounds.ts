@@ -32,7 +32,7 @@ export const BOUNDS = {
   /** Ended subscriptions that are dropped together. */
   subscriptionsSlack: 30,
   /**
-   * Credit notes, part payments and refunds of one invoice, of each: beyond it, their own events are ignored. The totals
+   * Credit notes, part payments, refunds and disputes of one invoice, of each: beyond it, their own events are ignored. The totals
    * that the invoice and its charge state still count.
    */
   partsOfInvoice: 100,
