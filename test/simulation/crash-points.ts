@@ -82,12 +82,17 @@ export async function crashEverywhere(flow: Flow, parts: RunParts, reference?: F
     return reached
   }
 
+  const results: (readonly [CrashPoint, FlowResult])[] = []
   for (const first of pointsUpTo(bare.effects)) {
     if (isOver()) break
     counts.single += 1
     if (first.when === "before" && bare.repeated.has(first.at)) continue
-    const result = await at([first])
-    if (!flow.hasCrashPairs || first.when === "lost" || isOver()) continue
+    results.push([first, await at([first])])
+  }
+  // Pairs come last: most missing guards are noticed by one crash.
+  for (const [first, result] of flow.hasCrashPairs ? results : []) {
+    if (first.when === "lost") continue
+    if (isOver()) break
     // The crash before the next effect may be the same as this one.
     const times = first.when === "after" && bare.repeated.has(first.at + 1) ? 2 : 1
     counts.double += times * (await crashAgain(first, result))

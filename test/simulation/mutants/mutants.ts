@@ -8,7 +8,7 @@ import { crashEverywhere, type FlowResult, runFlow } from "../crash-points.ts"
 import { FLOWS, type Flow } from "../flows.ts"
 import { exploreOrders, resultOfGivenOrder, SCENARIOS_WITH_ORDER, type Timing } from "../orders.ts"
 import { type RunParts, runSchedule } from "../run.ts"
-import { bundleApp, type Packages, type Patch, patched } from "../world/bundle.ts"
+import { type AppBundler, type Packages, type Patch, patched } from "../world/bundle.ts"
 import { makeScheduleWorker } from "../world/schedule-worker.ts"
 import type { DetectionPlan, Mutant } from "./mutant-list.ts"
 
@@ -19,12 +19,14 @@ const SCHEDULES_MAX = 300
 export class RealWorker {
   readonly parts: RunParts
   readonly packages: Packages
+  readonly bundler: AppBundler
   readonly #flows = new Map<string, FlowResult>()
   readonly #orders = new Map<string, string>()
 
-  constructor(parts: RunParts, packages: Packages) {
+  constructor(parts: RunParts, packages: Packages, bundler: AppBundler) {
     this.parts = parts
     this.packages = packages
+    this.bundler = bundler
   }
 
   /** The result of a flow without crashes. */
@@ -55,9 +57,12 @@ export interface KilledMutant {
 
 /** Runs until the mutant is noticed or everything was tried. */
 export async function killMutant(mutant: Mutant, real: RealWorker): Promise<KilledMutant> {
-  const { app } = await bundleApp(mutant.code ?? [])
   const { database, scheduleWorker: reference } = real.parts
-  const scheduleWorker = makeScheduleWorker(app, real.packages)
+  // A mutant of the database alone has the same Worker, whose code is already optimized.
+  const scheduleWorker =
+    mutant.code === undefined
+      ? reference
+      : makeScheduleWorker((await real.bundler.bundle(mutant.code)).app, real.packages)
   const parts: RunParts = { database, scheduleWorker, reference, patches: schemaOf(mutant) }
   const where = [...(mutant.code ?? []), ...(mutant.functions ?? [])].map(({ file }) => file)
   const kill = { guard: mutant.guard, where: [...new Set(where)].join(", ") || (mutant.tables ?? []).join("; ") }

@@ -10,18 +10,19 @@ import { killMutant, RealWorker } from "../mutants/mutants.ts"
 import { exploreOrders, SCENARIOS_WITH_ORDER } from "../orders.ts"
 import { type RunParts, runSchedule } from "../run.ts"
 import { count, emptyTally, shrink } from "../schedules.ts"
-import { bundle } from "../world/bundle.ts"
+import { AppBundler, bundleLibraries } from "../world/bundle.ts"
 import { Database } from "../world/database.ts"
 import { loadPackages, makeScheduleWorker, type ScheduleWorker } from "../world/schedule-worker.ts"
 import type { Job } from "./pool.ts"
 
 const [, , url = "", interleavingUrl = ""] = process.argv
 const database = await Database.connect(url)
-const built = await bundle()
-const packages = loadPackages(built.libraries)
+const bundler = await AppBundler.open()
+const built = await bundler.bundle()
+const packages = loadPackages(await bundleLibraries(built.packages))
 const scheduleWorker = makeScheduleWorker(built.app, packages)
 const parts = { database, scheduleWorker }
-const real = new RealWorker(parts, packages)
+const real = new RealWorker(parts, packages, bundler)
 
 /** Opened for the first interleaving, and again after a mutant has changed the functions. */
 let scheduleRunner: ScheduleRunner | null = null
@@ -113,5 +114,5 @@ process.on("message", (job: Job) => {
   )
 })
 process.on("disconnect", () => {
-  void Promise.all([database.close(), closeScheduleRunner()]).finally(() => process.exit(0))
+  void Promise.all([database.close(), closeScheduleRunner(), bundler.close()]).finally(() => process.exit(0))
 })

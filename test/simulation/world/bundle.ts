@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { relative, sep } from "node:path"
 import { Script } from "node:vm"
-import { type BuildOptions, build, type Plugin } from "esbuild"
+import { type BuildContext, type BuildOptions, build, context, type Plugin } from "esbuild"
 import { ROOT } from "../../steps.ts"
 import { type ModuleState, makeStateSeams, VARIABLE_NAMES, withContainers, withoutVariables } from "./module-state.ts"
 import type { Seams } from "./seams.ts"
@@ -36,9 +36,10 @@ export interface Patch {
   readonly replace: string
 }
 
-export interface Bundle {
-  readonly libraries: string
+export interface AppBundle {
   readonly app: string
+  /** The packages it imports. */
+  readonly packages: readonly string[]
 }
 
 /** The text of `file` with the change. Throws if the place does not occur exactly once. */
@@ -48,49 +49,67 @@ export function patched(text: string, { file, find, replace }: Patch): string {
   return text.replace(find, () => replace)
 }
 
-/** Bundles the packages, and the Worker's code with `patches`. Rejects with esbuild's error. */
-export async function bundle(patches: readonly Patch[] = []): Promise<Bundle> {
-  const { app, packages } = await bundleApp(patches)
-  return { app, libraries: await bundleLibraries(packages) }
+/** What the plugin reads and writes during a build. */
+interface BuildState {
+  patches: readonly Patch[]
+  readonly packages: Set<string>
+  readonly used: Set<Patch>
 }
 
-/** The Worker's own code, and the packages it imports. */
-export async function bundleApp(
-  patches: readonly Patch[] = [],
-): Promise<{ readonly app: string; readonly packages: readonly string[] }> {
-  const packages = new Set<string>()
-  const used = new Set<Patch>()
-  const plugin: Plugin = {
-    name: "isolate",
-    setup(setup) {
-      setup.onResolve({ filter: PLATFORM_MODULES }, ({ path }) => ({ path, external: true }))
-      setup.onResolve({ filter: /^[^./]/ }, ({ path, importer }) => {
-        if (importer.includes("node_modules")) return undefined
-        packages.add(path)
-        return { path, external: true }
-      })
-      setup.onLoad({ filter: /\.ts$/ }, ({ path }) => {
-        const file = relative(ROOT, path).split(sep).join("/")
-        const own = patches.filter((patch) => patch.file === file)
-        for (const patch of own) used.add(patch)
-        return { contents: withoutVariables(own.reduce(patched, readFileSync(path, "utf8")), file), loader: "ts" }
-      })
-    },
+/** Bundles the Worker's own code, any number of times; files that have not changed since the last time are not parsed again. */
+export class AppBundler {
+  readonly #context: BuildContext<typeof OPTIONS>
+  readonly #state: BuildState
+
+  private constructor(context: BuildContext<typeof OPTIONS>, state: BuildState) {
+    this.#context = context
+    this.#state = state
   }
-  const result = await build({
-    ...OPTIONS,
-    entryPoints: ["workers/index.ts"],
-    plugins: [plugin],
-    define: VARIABLE_NAMES,
-  })
-  const unused = patches.filter((patch) => !used.has(patch))
-  if (unused.length > 0) throw new Error(`not part of the Worker: ${unused.map(({ file }) => file).join(", ")}`)
-  // esbuild copies a package for each module that imports it, and takes it for its default export; ours declare theirs.
-  const app = withContainers(textOf(result).replaceAll(PACKAGE_IMPORT, "require($1)"))
-  return { app, packages: [...packages].sort() }
+
+  static async open(): Promise<AppBundler> {
+    const state: BuildState = { patches: [], packages: new Set(), used: new Set() }
+    const plugin: Plugin = {
+      name: "isolate",
+      setup(setup) {
+        setup.onResolve({ filter: PLATFORM_MODULES }, ({ path }) => ({ path, external: true }))
+        setup.onResolve({ filter: /^[^./]/ }, ({ path, importer }) => {
+          if (importer.includes("node_modules")) return undefined
+          state.packages.add(path)
+          return { path, external: true }
+        })
+        setup.onLoad({ filter: /\.ts$/ }, ({ path }) => {
+          const file = relative(ROOT, path).split(sep).join("/")
+          const own = state.patches.filter((patch) => patch.file === file)
+          for (const patch of own) state.used.add(patch)
+          return { contents: withoutVariables(own.reduce(patched, readFileSync(path, "utf8")), file), loader: "ts" }
+        })
+      },
+    }
+    const options = { ...OPTIONS, entryPoints: ["workers/index.ts"], plugins: [plugin], define: VARIABLE_NAMES }
+    return new AppBundler(await context(options), state)
+  }
+
+  /** The bundle with `patches`. Rejects with esbuild's error, and when a patch is not part of the Worker. */
+  async bundle(patches: readonly Patch[] = []): Promise<AppBundle> {
+    const state = this.#state
+    state.patches = patches
+    state.packages.clear()
+    state.used.clear()
+    const result = await this.#context.rebuild()
+    const unused = patches.filter((patch) => !state.used.has(patch))
+    if (unused.length > 0) throw new Error(`not part of the Worker: ${unused.map(({ file }) => file).join(", ")}`)
+    // esbuild copies a package for each module that imports it, and takes it for its default export; ours declare theirs.
+    const app = withContainers(textOf(result).replaceAll(PACKAGE_IMPORT, "require($1)"))
+    return { app, packages: [...state.packages].sort() }
+  }
+
+  close(): Promise<void> {
+    return this.#context.dispose()
+  }
 }
 
-async function bundleLibraries(packages: readonly string[]): Promise<string> {
+/** The bundle of these packages. */
+export async function bundleLibraries(packages: readonly string[]): Promise<string> {
   const contents = packages.map(
     (name, index) => `import * as package${index} from ${JSON.stringify(name)}
       export { package${index} }`,

@@ -62,7 +62,7 @@ export const secret = (name: string): string => {
 export const COMPANIES = ["sim_north", "sim_south"] as const
 
 /** The Worker's environment. */
-export const VARS: Readonly<Record<string, string>> = {
+export const VARS: Readonly<Record<string, string>> = Object.freeze({
   ...workerVars(
     {
       app: APP_URL,
@@ -84,7 +84,7 @@ export const VARS: Readonly<Record<string, string>> = {
   DEFAULT_COMPANY_ID: COMPANIES[0],
   WHOP_COMPANY_ID: "biz_simulated",
   WHOP_EXPERIENCE_ID: "exp_simulated",
-}
+})
 
 /** The Worker's time-outs, for the choice of slow answers. */
 export const CLIENT_TIMEOUT_MS: Readonly<Record<FaultTarget, number>> = {
