@@ -190,7 +190,7 @@ export async function runAgenda(world: World, endMs: number, atRest: () => Promi
   return false
 }
 
-/** The final state of a run with the same events and no faults, as text: each is delivered once, and no nudge is sent. */
+/** The final state of a run without faults with the same events, as text. */
 async function withoutFaults(
   deliveries: readonly Delivery[],
   settings: Plan["settings"],
@@ -200,8 +200,7 @@ async function withoutFaults(
   await database.begin(reference ? [] : patches)
   await seedCompanies(database, settings)
   const random = randomOf("without faults")
-  // Without QStash no nudge is sent: messages must not change what is compared.
-  const injector = noFaults(new Set(["qstash"]))
+  const injector = noFaults()
   const options = { startMs, random, injector, database, scheduleWorker: reference ?? scheduleWorker }
   const world = new World({ ...options, isolatesMax: 1, isSteady: true })
   for (const delivery of deliveries) {

@@ -56,6 +56,8 @@ export class Heartbeat {
   /** When each job has work. */
   #dueMs: Readonly<Record<string, number>> = {}
   #plannedAt = ""
+  /** What was read last, and after how many requests to Postgres. */
+  #pending: { readonly requests: number; readonly work: PendingWork } | null = null
   #intervalMs = MINUTE_MS
 
   constructor(world: World, random: Random, options: () => HeartbeatOptions) {
@@ -66,12 +68,12 @@ export class Heartbeat {
 
   /** Puts the next slot with work on the agenda. Called whenever no task is running. */
   async plan(): Promise<void> {
-    const { applied, database, runtime } = this.#world
+    const { applied, runtime } = this.#world
     const dead = unresolvedDeadLetters(this.#world.qstash.state)
     const version = `${applied} ${dead}`
     if (version === this.#plannedAt) return
     this.#plannedAt = version
-    const work = await database.readOne<PendingWork>(PENDING_WORK)
+    const work = await this.#pendingWork()
     const fallback = this.#world.redis.store.read("parked:deliveries", "stream")?.entries.length ?? 0
     const now = runtime.worldMs
     const ahead = slot(after(work.nudge, -PUBLISH_AHEAD_MS), 5)
@@ -97,6 +99,15 @@ export class Heartbeat {
     else this.#intervalMs = seen === this.#seen ? Math.min(INTERVAL_MS_MAX, this.#intervalMs * 2) : MINUTE_MS
     this.#seen = seen
     this.at(wanted > now ? wanted : next + this.#intervalMs - MINUTE_MS)
+  }
+
+  /** Read again only after a request to Postgres: other effects change no rows. */
+  async #pendingWork(): Promise<PendingWork> {
+    const { queries, database } = this.#world
+    if (this.#pending?.requests !== queries.length) {
+      this.#pending = { requests: queries.length, work: await database.readOne<PendingWork>(PENDING_WORK) }
+    }
+    return this.#pending.work
   }
 
   /** Plans again although nothing has changed. */
