@@ -264,6 +264,9 @@ describe("every page", () => {
         if (screen.name === "desktop") await picture(page, pictureName(path), colorScheme)
       }
       expect(complaints).toEqual([])
+      // The browser itself complains of the status.
+      await page.goto(pageUrl("/dashboard/no-such-page"))
+      expect(await accessibilityFaults(page)).toEqual([])
       await close()
     },
   )

@@ -32,7 +32,7 @@ import { interventions } from "./pages/retention/interventions.tsx"
 import { models } from "./pages/retention/models.tsx"
 import { segments } from "./pages/retention/segments.tsx"
 import { signIn, signOut, withoutSession } from "./pages/sign-in.tsx"
-import { COMPANY_FIELD } from "./parts/parts.tsx"
+import { COMPANY_FIELD, Heading } from "./parts/parts.tsx"
 import { requireSameOrigin, sessionOf } from "./session.ts"
 import { viewerOf } from "./viewer.ts"
 
@@ -93,7 +93,8 @@ export function dashboardOf(api: Hono<AppEnv>): Hono<AppEnv> {
     .route("/credentials", credentials)
     .route("/people", people)
     .route("/companies", companies)
-    .notFound((c) => errorPage(c, { status: 404, detail: "There is no such page." }))
+    // Not `notFound`, which only the app that all routes belong to is asked for.
+    .use(async (c) => errorPage(c, { status: 404, detail: "There is no such page." }))
     .onError(async (error, c) =>
       errorPage(c, error instanceof ApiProblem ? error : await readProblem(errorResponse(error, c))),
     )
@@ -124,9 +125,12 @@ const errorPage = (
     viewer: c.get("viewer"),
     notice: { kind: "refused", text: detail },
     children: (
-      <p>
-        <a href="/dashboard">To the overview</a>
-      </p>
+      <>
+        <Heading title="Request failed" />
+        <p>
+          <a href="/dashboard">To the overview</a>
+        </p>
+      </>
     ),
   })
 }

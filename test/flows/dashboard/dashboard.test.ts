@@ -133,6 +133,20 @@ describe("pages", () => {
     }
   })
 
+  test("an address of no page is answered with a page, and nobody learns without signing in which there are", async () => {
+    const operator = await signedInWith(world().adminApiKey)
+    for (const path of ["/dashboard/no-such-page", "/dashboard/cases/payment_no_such_case", "/dashboard/cases/x/y/z"]) {
+      const page = await operator.get(path)
+      expect([path, page.status]).toEqual([path, 404])
+      expect(page.html).toContain("<h1>Request failed</h1>")
+    }
+    const signedOut = await fetch(`${world().workerUrl}/dashboard/no-such-page`, { redirect: "manual" })
+    expect([signedOut.status, signedOut.headers.get("location")]).toEqual([
+      303,
+      "/dashboard/sign-in?next=%2Fdashboard%2Fno-such-page",
+    ])
+  })
+
   test("an analyst sees no name and no address", async () => {
     const { customer } = await failedMember("ann.secret@example.com")
     const analyst = await signedInWith(await newApiKey("success-analyst"))
