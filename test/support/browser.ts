@@ -61,8 +61,8 @@ export async function openWindow(
   page.on("pageerror", (error) => complaints.push(error.message))
   page.on("requestfailed", (request) => {
     const failure = request.failure()?.errorText ?? "failed"
-    // Whoever leaves a page that shows changes ends its stream.
-    const isLeft = request.resourceType() === "eventsource" && failure === "net::ERR_ABORTED"
+    // Whoever leaves a page that shows changes ends its stream, and the request for what has changed.
+    const isLeft = ["eventsource", "fetch"].includes(request.resourceType()) && failure === "net::ERR_ABORTED"
     if (!isLeft) complaints.push(`${request.url()} ${failure}`)
   })
   return { page, complaints, close: () => context.close() }
