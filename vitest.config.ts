@@ -19,6 +19,12 @@ const seeded: Plugin = {
 const COUNTED = "shared/domain/recovery/fold/work.property.test.ts"
 
 /**
+ * A process that ends by itself closes its handles first, and Node may wait for one of an ended child for ever
+ * (`Environment::CleanupHandles`), after all tests have passed. This listener is the last one, and ends it with its exit code.
+ */
+process.once("beforeExit", () => process.once("exit", () => process.exit()))
+
+/**
  * `unit` needs nothing but Node; `counted` is a unit test with a process of its own; `db` tests queries and functions on a real
  * Postgres, in transactions that are rolled back; `local` tests the local replacements; `flows` drive the real Worker over HTTP,
  * each process in a local world of its own; `process-failures` start worlds and kill them; `browser` opens the dashboard of one
