@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest"
 import * as make from "../../../../../test/support/events/facts.ts"
 import { on } from "../../../../../test/support/events/facts.ts"
 import type { Fact } from "../../../facts.ts"
-import { rebuild } from "../../fold.ts"
+import { fold, rebuild } from "../../fold.ts"
 
 const { disputeClosed, disputeOpened, paymentFailed, paymentSucceeded } = make
 const recovered = [paymentFailed({ at: on(0) }), paymentSucceeded({ at: on(1) })]
@@ -179,4 +179,51 @@ test("a chargeback of a payment that was refunded in full is a dispute", () => {
   const refunded = make.refunded({ at: on(3) })
   expect(casesAfter(...recovered, refunded)).toMatchObject([{ status: "reversed", closeReason: "refunded" }])
   expect(casesAfter(...recovered, refunded, opened)).toMatchObject([{ closeReason: "dispute", closedAt: on(5) }])
+})
+
+describe("a dispute that was reported before disputed amounts were kept", () => {
+  /** The state as it was stored then. */
+  const stored = (closeReason: "dispute" | "refunded") => {
+    const { cases, payments, ...state } = rebuild([...recovered, opened])
+    const old = Object.entries(payments).map(([id, { disputes: _, ...payment }]) => [id, payment] as const)
+    return { ...state, cases: cases.map((one) => ({ ...one, closeReason })), payments: Object.fromEntries(old) }
+  }
+  const won = (disputeId: string) => disputeClosed({ at: on(30), outcome: "won", disputeId })
+
+  test("is won: the case is recovered again", () => {
+    expect(fold([won("dp_1")], stored("dispute")).cases).toMatchObject([{ status: "recovered", recoveredMinor: 1_999 }])
+  })
+
+  test("is not the one that is won, or took nothing: the case stays as it is", () => {
+    expect(fold([won("dp_2")], stored("dispute")).cases).toEqual(stored("dispute").cases)
+    expect(fold([won("dp_1")], stored("refunded")).cases).toEqual(stored("refunded").cases)
+  })
+})
+
+describe("a chargeback that nothing links to an invoice", () => {
+  const none = { chargeId: null, paymentIntentId: null }
+  const paid = [paymentFailed({ at: on(0), ...none }), paymentSucceeded({ at: on(1), ...none })]
+  const another = [
+    paymentFailed({ at: on(2), invoiceId: "in_2", ...none }),
+    paymentSucceeded({ at: on(3), invoiceId: "in_2", ...none }),
+  ]
+  const unlinked = (given: object = {}) =>
+    disputeOpened({ at: on(5), invoiceId: null, chargeId: "ch_9", paymentIntentId: null, ...given })
+  const statuses = (...facts: readonly Fact[]) => casesAfter(...facts).map(({ status }) => status)
+
+  test("is of the only recovered case of its amount", () => {
+    expect(statuses(...paid, unlinked())).toEqual(["reversed"])
+  })
+
+  test("is of none where two match, or where amount or currency differ", () => {
+    expect(statuses(...paid, ...another, unlinked())).toEqual(["recovered", "recovered"])
+    expect(statuses(...paid, unlinked({ amountMinor: 500 }))).toEqual(["recovered"])
+    expect(statuses(...paid, unlinked({ currency: "eur" }))).toEqual(["recovered"])
+  })
+
+  test("is of none where the payment has another charge", () => {
+    expect(
+      statuses(paymentFailed({ at: on(0) }), paymentSucceeded({ at: on(1), chargeId: "ch_1" }), unlinked()),
+    ).toEqual(["recovered"])
+  })
 })
