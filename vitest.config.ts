@@ -19,8 +19,8 @@ const seeded: Plugin = {
 const COUNTED = "shared/domain/recovery/fold/work.property.test.ts"
 
 /**
- * A process that ends by itself closes its handles first, and Node may wait for one of an ended child for ever
- * (`Environment::CleanupHandles`), after all tests have passed. This listener is the last one, and ends it with its exit code.
+ * After all tests have passed, Node can hang while it closes the handles of ended child processes
+ * (`Environment::CleanupHandles`). This exit listener runs last and exits at once, with the exit code of the run.
  */
 process.once("beforeExit", () => process.once("exit", () => process.exit()))
 

@@ -61,7 +61,7 @@ export async function openWindow(
   page.on("pageerror", (error) => complaints.push(error.message))
   page.on("requestfailed", (request) => {
     const failure = request.failure()?.errorText ?? "failed"
-    // Whoever leaves a page that shows changes ends its stream, and the request for what has changed.
+    // Leaving a page cancels its event stream, and a request for its changes.
     const isLeft = ["eventsource", "fetch"].includes(request.resourceType()) && failure === "net::ERR_ABORTED"
     if (!isLeft) complaints.push(`${request.url()} ${failure}`)
   })

@@ -60,7 +60,7 @@ describe("a paid case is attributed to", () => {
     expect(causeAfter(failed, ...facts, paid)).toBe(cause)
   })
 
-  test("the member, where nobody charges the invoice", () => {
+  test("the customer, for an invoice that is paid manually", () => {
     const overdue = make.paymentFailed({ at: on(0), attempt: null, collection: "manual" })
     expect(causeAfter(overdue, paid)).toBe("customer")
     expect(causeAfter(overdue, make.nudgeSent({ at: on(19) }), paid)).toBe("nudge")

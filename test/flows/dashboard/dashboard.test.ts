@@ -133,7 +133,7 @@ describe("pages", () => {
     }
   })
 
-  test("an address of no page is answered with a page, and nobody learns without signing in which there are", async () => {
+  test("an unknown path shows an error page, or the sign-in page without a session", async () => {
     const operator = await signedInWith(world().adminApiKey)
     for (const path of ["/dashboard/no-such-page", "/dashboard/cases/payment_no_such_case", "/dashboard/cases/x/y/z"]) {
       const page = await operator.get(path)

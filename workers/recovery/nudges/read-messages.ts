@@ -1,6 +1,6 @@
 /**
  * The messages of a case as they were read. Their text is not kept: what was known when a message was sent, with the words and the
- * branding that it was sent with, gives the same text again. Links are left out, since whoever opens one acts for the member.
+ * branding that it was sent with, gives the same text again. Links are left out: opening one counts as the member's click.
  */
 import { type CaseMessages, readCaseMessages } from "../../../db/queries/recovery/case-messages.ts"
 import type { PersonStream } from "../../../db/queries/recovery/persons.ts"
@@ -55,11 +55,13 @@ async function readMessage(services: Services, found: CaseMessages, nudge: Nudge
   )
   const isThen = nudge.sentAt !== null && factsKnownAt !== null
   const asOf = isThen ? nudge.sentAt : now
-  const facts = isThen ? factsKnownAt(asOf) : reading.facts
+  // With more than one page of facts, the state is the stored one.
+  const isWhole = factsKnownAt !== null
+  const facts = factsKnownAt === null ? [] : factsKnownAt(asOf)
   const stream: PersonStream = {
     ...reading,
-    ...(nudge.sentAt !== null && wordsOf(found, sent)),
-    ...{ facts, next: null, earlier: null, isWhole: true },
+    ...(isThen && wordsOf(found, sent)),
+    ...{ facts, next: null, earlier: null, isWhole },
   }
   const composed = await composeMessage(services, stream, nudge, incentiveOf(facts, nudge), {
     now: asOf,
